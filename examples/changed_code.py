@@ -3,7 +3,7 @@ Results and code that changes: a comment costs nothing, a formula is noticed.
 
 entropic records with each run a fingerprint of the code it was made with: of the function, and of the functions,
 classes and constants of yours that it uses. This script writes a small model, edits it, and asks again in a new process
-each time. Watch that an edited comment is still a hit; that an edited formula is told, by name, and then runs anew;
+each time. Watch that an edited comment is still a hit; that an edited formula is warned of, by name, and runs anew;
 that the old formula, put back, has its results at once, and has them when it is written anew and that is accepted.
 """
 
@@ -64,7 +64,7 @@ def ask(what: str, *edits: tuple[str, str], before: str = "") -> None:
     runs, hits = runs + misses, hits + found
     print(f"{what:32} {text:>8}, {'a new run' if misses else 'a hit'}")
     for words in told:
-        print("   told:", re.sub(r" since .*", "", words))
+        print("   warned:", re.sub(r" since .*", "", words))
 
 
 def main() -> None:

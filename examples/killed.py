@@ -1,7 +1,7 @@
 """
-A long run that is killed carries on: a random walk is put by every hundred steps, and its process killed half way.
+A long run that is killed carries on: a random walk is saved every hundred steps, and its process killed half way.
 
-Watch that the second attempt begins at the last step that was put by and not at the first one, and that the record
+Watch that the second attempt begins at the last step that was saved and not at the first one, and that the record
 lists both attempts. The same happens after Ctrl-C, an error, or the end of a batch job.
 """
 
@@ -23,7 +23,7 @@ store = entropic.Store(folder / "results", folder / "index.json", file_suffix=".
 
 @entropic.cached(store)
 def walk(steps: int, seed: int = 1, *, result_path: Path, checkpoint_dir: Path) -> None:
-    """A random walk; what decides how it goes on is put by: the place, the step, and the state of the generator."""
+    """A random walk; what decides how it goes on is saved: the place, the step, and the state of the generator."""
     state, dice, place, first = checkpoint_dir / "state.txt", random.Random(seed), 0, 0
     if state.exists():
         place, first, drawn = map(int, state.read_text().split())
@@ -37,7 +37,7 @@ def walk(steps: int, seed: int = 1, *, result_path: Path, checkpoint_dir: Path) 
             draft = checkpoint_dir / "state.tmp"
             draft.write_text(f"{place} {step + 1} {drawn}")
             os.replace(draft, state)  # whole or not at all, whenever we are killed
-            print(f"  put by: step {step + 1}", flush=True)
+            print(f"  saved: step {step + 1}", flush=True)
             time.sleep(0.01)
             if entropic.should_stop():
                 entropic.stop_here()

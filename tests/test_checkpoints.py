@@ -863,7 +863,7 @@ def test_upkeep_leaves_it_alone(left: Store, tmp_path: Path) -> None:
 
     assert report.is_clean
     assert report.checkpoints == places(left)
-    assert "put by" in str(report)
+    assert "checkpoint of a run that is not recorded" in str(report)
     assert len(left.checkpoints()) == 2
     assert other.checkpoints() == []
     assert list(tmp_path.joinpath("exported").rglob("checkpoints*")) == []

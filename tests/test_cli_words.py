@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from entropic import Store
 from entropic.__main__ import main as start
+from entropic._cli import entropic as commands
 from entropic.query import value_of
 
 Entropic = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -155,6 +158,58 @@ def test_the_bare_command_prints_the_help() -> None:
 
     assert (done.returncode, done.stderr) == (0, "")
     assert "Usage: entropic" in done.stdout
+
+
+def test_help_fits_a_terminal_of_80_columns() -> None:
+    """What is not brought to the width, such as examples, is written so; and no summary is cut."""
+    texts = {"": _help_of("")}
+    listed = texts[""].split("Commands:\n")[1]
+    texts |= {name: _help_of(name) for name in re.findall(r"^  ([\w-]+) ", listed, re.MULTILINE)}
+    too_long = {(name, line) for name, text in texts.items() for line in text.splitlines() if len(line) > 80}
+
+    assert len(texts) > 20
+    assert not too_long
+    assert "..." not in listed, listed
+
+
+def _help_of(name: str) -> str:
+    """What ``--help`` prints where lines may have 80 letters."""
+    found = CliRunner().invoke(commands, [*name.split(), "--help"], terminal_width=80)
+    assert found.exit_code == 0
+    return found.output
+
+
+@pytest.mark.parametrize("command", ["watch", "failures", "checkpoints"])
+def test_the_results_of_an_index_that_is_not_there_are_not_guessed(command: str) -> None:
+    """The folder beside it may be that of another index, where nothing runs: that would be taken for an answer."""
+    Path("results/.entropic").mkdir(parents=True)
+    Path("studies").mkdir()
+    refused = entropic(command, "--index", "study.json")
+
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "there is no index 'study.json'" in refused.stderr
+    assert "--results" in refused.stderr
+    assert entropic(command, "--index", "study.json", "--results", "studies").returncode == 0
+    assert entropic(command).returncode == 0  # nobody has named an index: this folder's results are meant
+    Path("results/.entropic").rmdir()
+    assert entropic(command).returncode == 2
+
+
+def test_runs_here_go_before_an_index_above(tmp_path: Path) -> None:
+    """Runs of which none is recorded yet have no index; that of a folder above has nothing to do with them."""
+    entropic("run", "-q", "-p", "x=1", *ECHO)
+    below = tmp_path / "new"
+    below.mkdir()
+
+    def fail(params: Any, path: Path) -> None:
+        raise RuntimeError("unstable")
+
+    with Store(below / "results", below / "runs.json", keep_failed=True) as store, pytest.raises(RuntimeError):
+        store.run({"n": 1}, fail)
+
+    assert not (below / "runs.json").exists()
+    assert "unstable" in entropic("failures", "--json", cwd=below).stdout
+    assert entropic("path", cwd=below).stdout.count("\n") == 1
 
 
 def test_the_index_is_searched_upwards(tmp_path: Path) -> None:

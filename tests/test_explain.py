@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -255,3 +256,20 @@ def test_what_is_passed_over_is_not_nearer(
             assert str(store.explain(asked)) == str(whole.explain(asked))
 
     assert len(reads) < len(every.all()) // 2 or len(asked) < 3
+
+
+STEP = 1
+
+
+def test_at_a_prompt_the_first_reason_stands_beside_the_verdict(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hit by earlier code would else look like any other."""
+
+    @cached(store)
+    def simulate(n: int, *, result_path: Path) -> None:
+        result_path.write_text(f"{n + STEP}")
+
+    simulate(1)
+    monkeypatch.setattr(sys.modules[__name__], "STEP", 2)
+
+    assert repr(simulate.explain(2)).endswith("; no run of these parameters is recorded>")
+    assert repr(simulate.explain(1)).endswith("; handed out with a warning>")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import re
 import sys
 import threading
 import warnings
@@ -189,6 +190,21 @@ def test_a_bar_is_shown_to_who_looks(
 
     assert ("4/4" in screen.getvalue()) is is_shown
     assert ("4/4 [00:00, 4 run here" in screen.getvalue()) is is_shown
+
+
+def test_a_bar_begins_with_the_time_left(store: Store, runner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A narrow terminal cuts its end. When all is done, no time is left, and none is shown."""
+    pytest.importorskip("tqdm")
+    monkeypatch.setattr("entropic._sweep._progress._BLINK_SECONDS", 0.0)
+    monkeypatch.setattr("entropic._sweep._progress._REPORT_SECONDS", 0.0)
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+
+    store.sweep(grid(n=range(4)), runner)
+    shown = screen.getvalue().split("\r")
+
+    assert any(re.search(r"\[00:00, \S+ s left, [1-3] run here\]", line) for line in shown)
+    assert shown[-1].strip().endswith("4/4 [00:00, 4 run here]")
 
 
 def test_a_blink_shows_no_bar(store: Store, runner: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -929,9 +929,9 @@ class Store:
                 this process. Without them those go on to answer, but cannot be made again.
             failed: Instead of runs, remove what failed ones have left, as `failures` lists it: all of it, or what
                 *where* and *older_than_seconds* mean.
-            checkpoints: Instead of runs, remove what such have put by that are not recorded, as `checkpoints` lists it:
-                all of it, or what *where* and *older_than_seconds* mean, counted from their last sign of life. What an
-                attempt under way uses is never removed.
+            checkpoints: Instead of runs, remove the checkpoints of runs that are not recorded, as `checkpoints` lists
+                them: all of them, or what *where* and *older_than_seconds* mean, counted from their last sign of life.
+                What an attempt under way uses is never removed.
             notes: Instead of runs, remove the patches and environments, kept once for all runs that name them, that no
                 run names any more: of this index, of others of the results folder, or deleted with its result still
                 there. While another process has runs in the folder, all are kept, and the log says so.

@@ -6,8 +6,10 @@ Measure entropic in one run, against the least possible and against its peers, a
     python tests/benchmarks/run.py                      # the whole table, some minutes
     python tests/benchmarks/run.py --only hits misses   # some of it
     python tests/benchmarks/run.py --quick --sizes 100  # does it all work? some seconds, figures mean nothing
+    python tests/benchmarks/run.py --only misses disk sweeps --folder /mnt/other   # on another file system
 
-Peers that are not installed are left out (``pip install joblib diskcache signac numpy``).
+What a run costs that is brought to disk is the file system's to say, above all whether it has a journal: the first
+line tells which one it was. Peers that are not installed are left out (``pip install joblib diskcache signac numpy``).
 """
 
 from __future__ import annotations
@@ -60,7 +62,7 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="entropic-benchmarks-", dir=options.folder))
     try:
         sections = []
-        print(_machine(), flush=True)
+        print(_machine(folder), flush=True)
         for section in _measured(options, folder):
             print("\n" + text(section), flush=True)
             sections.append(section)
@@ -104,9 +106,29 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _machine() -> str:
-    system = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+def _machine(folder: Path) -> str:
+    system = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {_file_system(folder)}"
     return f"Python {platform.python_version()}, {system}; each cell: ratio to the reference, and the figure"
+
+
+def _file_system(folder: Path) -> str:
+    """The kind of the file system below a folder, as Linux names it; of an ext4, whether it has a journal."""
+    device = folder.stat().st_dev
+    number = f"{os.major(device)}:{os.minor(device)}"
+    with open("/proc/self/mountinfo", encoding="utf-8") as mounts:
+        for line in mounts:
+            about_place, _, about_kind = line.partition(" - ")
+            if about_place.split()[2] == number:
+                kind, source = about_kind.split()[:2]
+                return kind if kind != "ext4" else f"ext4 {_journal(Path(source).name)}"
+    return "file system unknown"
+
+
+def _journal(name: str) -> str:
+    task = Path(f"/sys/fs/ext4/{name}/journal_task")
+    if not task.exists():
+        return "(journal unknown)"
+    return "without a journal" if task.read_text().strip() == "<none>" else "with a journal"
 
 
 if __name__ == "__main__":

@@ -85,23 +85,30 @@ def entropic(context: click.Context, index: str | None, results: str | None) -> 
     remembers its results folder. It may also be a database: sqlite:///runs.sqlite3 or postgresql://user@host/database.
 
     \b
-    A FILTER compares a parameter, or a field of the record; all filters must match:
-      n=100  method=rk4  solver.dt=.1    equal; numbers as Python writes them, True, False, None, JSON, else text
-      'dt<0.01'  'n>=3'  'n!=4'          among numbers, texts, days or moments; needs quotes in a shell
-      'name~regex'                       a text in which the regular expression is found
+    A FILTER compares a parameter, or a field of the record:
+      n=100  solver.dt=.1         equal; numbers as Python writes them, True,
+                                  False, None, JSON, else text
+      'dt<0.01'  'n>=3'  'n!=4'   among numbers, texts, days or moments; needs
+                                  quotes in a shell
+      'name~regex'                a text in which the regular expression is found
       'created_at>2026-01-01'  'metadata.elapsed_seconds>60'  'function~simulate'
-    As keys do, filters tell 1 from 1.0 and from true; text that looks like a number is asked for by n='"1"', and text
-    with spaces by 'note="two words"'. Several filters may stand in one word: 'n>=2 dt<.3'.
-    A HASH is the first four or more digits of a run's hash.
+
+    All filters must match. Several may stand in one word: 'n>=2 dt<.3'. As keys do, filters tell 1 from 1.0 and from
+    true. Text that looks like a number is asked for by n='"1"', and text with spaces by 'note="two words"'. A HASH is
+    the first four or more digits of a run's hash.
 
     \b
     Exit status:
       0    done
-      1    no: nothing matched (an empty list of ls is 0), something was found by check, a point of a sweep failed, or
-           the question was answered with no
-      2    could not be done: wrong usage, or an error, with its message on stderr
-      75   a run was stopped on request, and carries on when this is called again
+      1    no: nothing matched (an empty list of ls is 0), something was found
+           by check, a point of a sweep failed, or the question was answered
+           with no
+      2    could not be done: wrong usage, or an error, with its message on
+           stderr
+      75   a run was stopped on request, and carries on when this is called
+           again
       130  interrupted
+
     `entropic run` exits as its program does; see entropic run --help. With ENTROPIC_DEBUG set, errors come in full.
 
     \b

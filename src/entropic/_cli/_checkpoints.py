@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 @click.command()
 @runs_argument
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for jq and the like.")
-@opens_store(creates=True)  # where nothing was recorded, there may be no index
+@opens_store(needs_index=False)  # where nothing was recorded, there may be no index
 def checkpoints(store: Store, runs: tuple[str, ...], as_json: bool) -> None:
     """
-    List runs that have put something by in their checkpoint_dir and are not recorded, the longest unseen first.
+    List the checkpoints of runs that are not recorded.
 
-    The next call carries on from there. What is given up is removed by entropic prune --checkpoints.
+    These runs were interrupted, or are under way; the longest unseen stands first. The next call carries on from its
+    checkpoint. One that is no longer wanted is removed by entropic prune --checkpoints.
 
     \b
     Examples:
@@ -40,7 +41,7 @@ def checkpoints(store: Store, runs: tuple[str, ...], as_json: bool) -> None:
     elif found:
         _table.show_kept(_columns(found))
     if not found and not as_json:
-        _view.told("no run has put anything by" if not runs else "no run that has put something by matches")
+        _view.told("there are no checkpoints" if not runs else "no checkpoint is of a run that matches")
 
 
 def _columns(found: Sequence[CheckpointedRun]) -> list[Column]:

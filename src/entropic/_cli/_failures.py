@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 @runs_argument
 @click.option("--traceback", is_flag=True, help="With the traceback of each.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for jq and the like.")
-@opens_store(creates=True)  # where nothing was recorded, there may be no index
+@opens_store(needs_index=False)  # where nothing was recorded, there may be no index
 def failures(store: Store, runs: tuple[str, ...], traceback: bool, as_json: bool) -> None:
     """
-    List runs that were not recorded, and where what they wrote is kept, the oldest first.
+    List runs that were not recorded, the oldest first.
 
-    These are runs that raised or were killed, where failed runs are kept (entropic run --keep-failed); and runs that
-    had ended when their result could not be recorded. They are removed by entropic prune --failed.
+    The list says where what they wrote is kept. These are runs that raised or were killed, where failed runs are kept
+    (entropic run --keep-failed); and runs that had ended when their result could not be recorded. They are removed by
+    entropic prune --failed.
 
     \b
     Examples:

@@ -22,12 +22,15 @@ _NAMED = "entropic.results"  # in a context: the results folder, if the user has
 _NOBODY_READS = 141  # what a shell reports of a program that was ended by SIGPIPE
 
 
-def opens_store(*, creates: bool = False, rebuilds: bool = False) -> Callable[[Function], Callable[..., Any]]:
+def opens_store(
+    *, creates: bool = False, needs_index: bool = True, rebuilds: bool = False
+) -> Callable[[Function], Callable[..., Any]]:
     """
     Give a subcommand the options ``--index`` and ``--results``, and its function the store they mean.
 
     Args:
         creates: The subcommand may begin a new store; others need one that is there.
+        needs_index: Or else a results folder is enough, if it is named: it has runs before the index has the first one.
         rebuilds: What it begins is the lost index of a results folder, under the name that it had.
     """
 
@@ -38,7 +41,13 @@ def opens_store(*, creates: bool = False, rebuilds: bool = False) -> Callable[[F
             suffix, keep_failed = kwargs.get("suffix") or "", bool(kwargs.pop("keep_failed", False))
             new_index = lost_index if rebuilds else default_index
             with chosen_store(
-                index, results, suffix, keep_failed=keep_failed, creates=creates, new_index=new_index
+                index,
+                results,
+                suffix,
+                keep_failed=keep_failed,
+                creates=creates,
+                needs_index=needs_index,
+                new_index=new_index,
             ) as store:
                 try:
                     function(*args, store=store, **kwargs)
@@ -85,6 +94,7 @@ def chosen_store(
     *,
     keep_failed: bool = False,
     creates: bool = False,
+    needs_index: bool = True,
     new_index: Callable[[str | None], str] = default_index,
 ) -> Store:
     """
@@ -96,6 +106,7 @@ def chosen_store(
         suffix: As for `Store`.
         keep_failed: As for `Store`.
         creates: Neither needs to be there.
+        needs_index: As for `opens_store`.
         new_index: Says what an index that is not there is called, by its results folder.
 
     Raises:
@@ -105,7 +116,8 @@ def chosen_store(
     context = click.get_current_context()
     outer = context.obj or {}
     results = results or outer.get("results")
-    places = find_places(index or outer.get("index"), results, creates=creates, new_index=new_index)
+    index = index or outer.get("index")
+    places = find_places(index, results, creates=creates, needs_index=needs_index, new_index=new_index)
     context.meta[_NAMED] = results or os.environ.get("ENTROPIC_RESULTS")
     return open_store(*places, suffix, keep_failed=keep_failed)
 
@@ -168,6 +180,7 @@ def find_places(
     results: str | None,
     *,
     creates: bool,
+    needs_index: bool = True,
     environment: Mapping[str, str] = os.environ,
     new_index: Callable[[str | None], str] = default_index,
 ) -> tuple[Path, Path | str]:
@@ -178,6 +191,7 @@ def find_places(
         index: As the user said; or None, for the environment, ``./entropic.json``, or the only index in this folder.
         results: As the user said; or None, for the environment, or what the index remembers.
         creates: Neither needs to be there.
+        needs_index: As for `opens_store`.
         environment: Where ENTROPIC_INDEX and ENTROPIC_RESULTS may stand.
         new_index: As for `chosen_store`.
 
@@ -185,18 +199,24 @@ def find_places(
         click.UsageError: There is no index, more than one, or one that does not say where its results are.
     """
     results = results or environment.get("ENTROPIC_RESULTS")
-    chosen = index or environment.get("ENTROPIC_INDEX") or _index_nearby()
+    chosen = index or environment.get("ENTROPIC_INDEX")
+    begins_here = not (needs_index or chosen or results) and _runs_before_its_index()
+    if chosen is None and not begins_here:
+        chosen = _index_nearby()
+    if not needs_index:  # a folder that is only guessed may be that of another index
+        creates = begins_here or bool(results)
     if chosen is None and creates:
         chosen = new_index(results)
     if chosen is None:
         raise click.UsageError(
-            f"there is no index here or above: no {DEFAULT_INDEX} and no other. Use --index FILE, or set ENTROPIC_INDEX"
+            f"there is no index here or above: no {DEFAULT_INDEX} and no other. "
+            + ("Use --index FILE, or set ENTROPIC_INDEX" if needs_index else "Use --index FILE or --results DIR")
         )
     if is_url(chosen):
-        return _results_of_url(chosen, results, creates=creates), chosen
+        return _results_of_url(chosen, results, creates=creates, needs_index=needs_index), chosen
     index_path = Path(chosen)
     if not creates and not index_path.exists():
-        raise click.UsageError(f"there is no index {str(index_path)!r}")
+        raise click.UsageError(_no_index(index_path, needs_index))
     results_dir = results or remembered_folder(index_path)
     if results_dir is None:
         beside = index_path.parent / "results"
@@ -208,16 +228,26 @@ def find_places(
     return Path(results_dir), index_path
 
 
-def _results_of_url(url: str, results: str | None, *, creates: bool) -> Path:
+def _no_index(path: Path, needs_index: bool) -> str:
+    cure = "" if needs_index else ": it is made by the first run that is recorded; until then use --results DIR"
+    return f"there is no index {str(path)!r}{cure}"
+
+
+def _results_of_url(url: str, results: str | None, *, creates: bool, needs_index: bool) -> Path:
     """The results folder of an index in a database: as said, as remembered, or for a new one beside or below us."""
     index = adapt(open_index(url, ""))
     path = index.path
     if path is not None and not creates and not path.exists():
-        raise click.UsageError(f"there is no index {str(path)!r}")
+        raise click.UsageError(_no_index(path, needs_index))
     remembered = index.remembered_folder()
     if results is None and remembered is None and not creates:
         raise click.UsageError(f"{index!r} does not say where its results are: use --results DIR")
     return Path(results or remembered or (path.parent if path else Path()) / "results")
+
+
+def _runs_before_its_index() -> bool:
+    """Whether runs were begun below the current folder, of which none is recorded yet."""
+    return os.path.isdir(os.path.join("results", ".entropic")) and _index_in("") is None
 
 
 def _index_nearby() -> str | None:

@@ -85,7 +85,7 @@ def rm(store: Store, runs: tuple[str, ...], files: bool, pinned: bool, yes: bool
 @click.option(
     "--checkpoints",
     is_flag=True,
-    help="Instead of runs, what such have put by that are not recorded; see entropic checkpoints.",
+    help="Instead of runs, the checkpoints of runs that are not recorded; see entropic checkpoints.",
 )
 @click.option(
     "--notes", is_flag=True, help="Instead of runs, the kept patches and environments that no run names any more."
@@ -109,11 +109,11 @@ def prune(
     yes: bool,
 ) -> None:
     """
-    Give up runs by age, size, number and worth; with filters, only of the runs that match.
+    Remove runs by age, size, number or worth.
 
-    Their results are removed too. Shows what would go, and asks. Age and size must both be met, where both are given.
-    Pinned runs, and results outside the results folder, are never touched, and no run that another one was made from,
-    unless that one goes too.
+    With filters, only of the runs that match. Their results are removed too. Shows what would go, and asks. Age and
+    size must both be met, where both are given. Pinned runs, and results outside the results folder, are never touched,
+    and no run that another one was made from, unless that one goes too.
 
     \b
     Examples:
@@ -249,7 +249,7 @@ def _prune_notes(store: Store, *, only_preview: bool, yes: bool) -> None:
 @opens_store()
 def pin(store: Store, runs: tuple[str, ...]) -> None:
     """
-    Keep runs: rm and prune pass them over until they are unpinned.
+    Keep runs from rm and prune until they are unpinned.
 
     \b
     Example:

@@ -35,7 +35,7 @@ def rebuild(store: Store, former_index: str | None) -> None:
 @opens_store()
 def undelete(store: Store, runs: tuple[str, ...]) -> None:
     """
-    Bring back runs that were deleted, and whose results are still there.
+    Bring back deleted runs whose results are still there.
 
     \b
     Example:

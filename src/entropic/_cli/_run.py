@@ -89,8 +89,10 @@ def run(
 
     \b
     Examples:
-      entropic run -p n=100 -p dt=0.01 --suffix .csv -- ./solver --n {n} --dt {dt} --out {result_path}
-      entropic run -p seed=3 --depends model.py -- python model.py {seed} {result_path}
+      entropic run -p n=100 -p dt=0.01 --suffix .csv -- \\
+          ./solver --n {n} --dt {dt} --out {result_path}
+      entropic run -p seed=3 --depends model.py -- \\
+          python model.py {seed} {result_path}
       entropic run -p n=8 -- sh -c 'seq "$1" > "$2"' sh {n} {result_path}
     """
     if looks_like_an_assignment(arguments[0]):

@@ -133,12 +133,12 @@ def sweep(
     arguments: tuple[str, ...],
 ) -> None:
     """
-    Run every point of a program or of a function; those that are recorded do not run again.
+    Run those points of a grid that are not recorded yet.
 
-    A list of values has commas between them; several -p mean all combinations, and these are combined with each row of
-    a table of points. Programs are run as by entropic run. MODULE:FUNCTION is imported, from the current folder first:
-    a decorated function, which has a store of its own, or a runner (params, result_path). Prints the paths of the
-    results, in the order of the points.
+    They are points of a program or of a function. A list of values has commas between them; several -p mean all
+    combinations, and these are combined with each row of a table of points. Programs are run as by entropic run.
+    MODULE:FUNCTION is imported, from the current folder first: a decorated function, which has a store of its own, or a
+    runner (params, result_path). Prints the paths of the results, in the order of the points.
 
     Each run is recorded as soon as it has finished: stopped at any moment, and started again, a sweep carries on.
     Several sweeps of the same points, on any hosts, share them: what is under way elsewhere is asked for again at the
@@ -147,7 +147,8 @@ def sweep(
 
     \b
     Examples:
-      entropic sweep -p n=10,20,30 -p method=rk4,euler --workers 4 -- ./solver --n {n} --method {method} {result_path}
+      entropic sweep -p n=10,20,30 -p method=rk4,euler --workers 4 -- \\
+          ./solver --n {n} --method {method} {result_path}
       entropic sweep --points points.csv study:simulate
       entropic sweep -p n=10,20 --plan study:simulate
     """

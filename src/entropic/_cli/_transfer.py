@@ -179,10 +179,10 @@ def export(
     preview: bool,
 ) -> None:
     """
-    Copy chosen runs into a zip file or a folder; or write a table of them.
+    Copy chosen runs into a zip file, a folder or a table.
 
-    It is a store of its own: their results, an index, and a table of their parameters, runs.csv. Unpacked anywhere, it
-    can be opened, listed and merged.
+    What is copied is a store of its own: the results, an index, and a table of their parameters, runs.csv. Unpacked
+    anywhere, it can be opened, listed and merged.
 
     \b
     Examples:

@@ -46,13 +46,13 @@ _REST_OF_LINE, _REST_OF_SCREEN = "\x1b[K", "\x1b[J"
 @click.option(
     "--every", type=click.FloatRange(0.1), default=2.0, metavar="SECONDS", help="How often to look.", show_default=True
 )
-@opens_store(creates=True)  # before the first run is recorded, there may be no index
+@opens_store(needs_index=False)  # before the first run is recorded, there may be no index
 @click.pass_context
 def watch(
     context: click.Context, store: Store, as_json: bool, until_done: bool, html: str | None, every: float
 ) -> None:
     """
-    Follow what runs: where, since when, how far, and the time that is left.
+    Follow what runs, how far it is, and the time left.
 
     On a terminal the screen follows until Ctrl-C. Piped, the runs of the moment are printed once; or, with
     --until-done or --html, a line for each run that begins and ends. No run is disturbed: each keeps a note beside its

@@ -45,18 +45,22 @@ def circumstances(module_name: str | None) -> dict[str, Any]:
 
 class Meter:
     """
-    What a run costs, as far as that can be told apart from the rest of the process; from `begin` to `end`.
+    What a run costs, as far as that can be told apart from the rest of the process; from `begin` to `end`;
+    until `leave` it counts as under way.
 
     CPU seconds are those of all threads of the process, and of child processes that have ended; told only if no other
     run of ours overlaps. Peak memory is that of the process, or of one child; told only if this run has reached it.
     """
 
     # No lock: a signal handler, or the collector, may begin and end a run of its own at any line. Who comes later sees
-    # who is there and marks both; nothing but the first line ever sets the mark back.
+    # who is there and marks both; nothing ever sets the mark back. One that was interrupted as it began tells nothing.
+
+    _is_alone = True
+    _began: tuple[Any, Any] | None = None
+    _ended: tuple[Any, Any] | None = None
 
     def begin(self) -> None:
         """Measure from now on."""
-        self._is_alone = True
         _under_way.add(self)
         if len(_under_way) > 1:
             for one in set(_under_way):
@@ -66,17 +70,22 @@ class Meter:
     def end(self) -> None:
         """Measure until now."""
         self._ended = _used()
+
+    def leave(self) -> None:
+        """Overlap with no other run from now on."""
         _under_way.discard(self)
 
     def cpu_seconds_so_far(self) -> float | None:
         """What has been used until now; None if another run overlaps."""
-        return _cpu_seconds(_used()) - _cpu_seconds(self._began) if self._is_alone else None
+        return _cpu_seconds(self._began, _used()) if self._began and self._is_alone else None
 
     def told(self) -> dict[str, Any]:
         """The costs that are known, for a record."""
         costs: dict[str, Any] = {}
+        if self._began is None or self._ended is None:
+            return costs
         if self._is_alone:
-            costs["cpu_seconds"] = round(_cpu_seconds(self._ended) - _cpu_seconds(self._began), 6)
+            costs["cpu_seconds"] = round(_cpu_seconds(self._began, self._ended), 6)
         peaks = [
             after.ru_maxrss
             for before, after in zip(self._began, self._ended, strict=True)
@@ -92,10 +101,14 @@ def _used() -> tuple[Any, Any]:
     return resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
 
 
-def _cpu_seconds(used: tuple[Any, Any]) -> float:
-    own, children = used
-    seconds: float = own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+def _cpu_seconds(before: tuple[Any, Any], after: tuple[Any, Any]) -> float:
+    seconds: float = _seconds_in(after) - _seconds_in(before)
     return seconds
+
+
+def _seconds_in(used: tuple[Any, Any]) -> Any:
+    own, children = used
+    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
 
 
 _under_way: set[Meter] = set()

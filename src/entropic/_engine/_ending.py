@@ -77,7 +77,8 @@ class Ending:
 
     def note_returned(self, returned: object) -> None:
         """The runner has returned: from now on, what it wrote is kept whatever fails."""
-        self._has_returned, self._returned = True, returned
+        if not self._has_returned:
+            self._has_returned, self._returned = True, returned
 
     def fail(self, error: BaseException) -> None:
         """

@@ -99,6 +99,8 @@ class Observation:
             if reading is not None:
                 reading.__exit__(None if error is None else type(error), error, None)
         finally:
+            if self._meter is not None:
+                self._meter.leave()
             self._is_under_way = False
             if self._policy is not None:
                 self._policy.note_state_after_run()

@@ -36,6 +36,8 @@ else:  # loaded by those who put something by
 
 Metadata = Mapping[str, Any]
 
+_NOTHING_YET = object()
+
 
 class Run:
     """
@@ -56,7 +58,7 @@ class Run:
     Attributes:
         path: Where to write.
         stage: The place for that.
-        returned: What the runner has returned.
+        returned: What the runner has returned, as soon as it has.
         observed: What is noted of it.
         record: Its record, once the block has been left; of a pending run, once it is recorded.
         is_pending: Whether it waits to be recorded together with others.
@@ -72,7 +74,7 @@ class Run:
     made: RunRecord
     written: Written
     published_at: str
-    returned: object = None
+    returned: object = _NOTHING_YET
     is_pending = False
     error: BaseException | None = None
 
@@ -129,28 +131,28 @@ class Run:
             self._fail(error)
             return
         try:
-            self._finish()
+            try:
+                self._finish()
+            except BaseException as refused:
+                self._fail(refused)
+                raise
+            if not self.is_pending:
+                self.end()
+                self.signals.leave(None)
+                self.tell()
         finally:
             worker_interrupts.release()
 
     def _finish(self) -> None:
         """Have the result recorded, now or together with others."""
-        try:
-            self._stop()
-            self._complete()
-            self.is_pending = self._group is not None and self._group.takes(self)
-            if not self.is_pending:
-                self.publish()
-                self.insert()
-                if self._attempt is not None:
-                    self._attempt.end(None)
-        except BaseException as refused:
-            self._fail(refused)
-            raise
+        self._stop()
+        self._complete()
+        self.is_pending = self._group is not None and self._group.takes(self)
         if not self.is_pending:
-            self.end()
-            self.signals.leave(None)
-            self.tell()
+            self.publish()
+            self.insert()
+            if self._attempt is not None:
+                self._attempt.end(None)
 
     def _stop(self) -> None:
         """The runner has returned: what is noted of it ends here."""
@@ -234,6 +236,8 @@ class Run:
 
     def _fail(self, error: BaseException) -> None:
         """Undo what can be undone, whatever has gone wrong; what a runner that has returned wrote is kept."""
+        if self.returned is not _NOTHING_YET:  # it has, though an interrupt may have come in right behind it
+            self._ending.note_returned(self.returned)
         try:
             try:
                 self.observed.stop(error)

@@ -230,7 +230,8 @@ def move_new(source: str, target: str, mode: int | None = None) -> None:
         try:
             os.replace(source, target)
         except BaseException:
-            os.unlink(target)
+            if os.path.lexists(source):  # else an interrupt came in right behind it
+                os.unlink(target)
             raise
     else:
         os.unlink(source)
@@ -238,15 +239,14 @@ def move_new(source: str, target: str, mode: int | None = None) -> None:
 
 def _move_new_folder(source: str, target: str, mode: int) -> None:
     os.mkdir(target)  # rename replaces an empty folder in one step, and this one is ours
-    place = source
     try:
         if not mode & stat.S_IWUSR:
             os.chmod(source, mode | stat.S_IWUSR)  # a protected folder cannot be moved, not even by its owner
         os.rename(source, target)
-        place = target
     except BaseException:
-        os.rmdir(target)
+        if os.path.lexists(source):  # else an interrupt came in right behind it
+            os.rmdir(target)
         raise
     finally:
         if not mode & stat.S_IWUSR:
-            os.chmod(place, mode)
+            os.chmod(source if os.path.lexists(source) else target, mode)

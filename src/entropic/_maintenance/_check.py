@@ -98,7 +98,7 @@ class CheckReport:
         lines += [f"of a process that may still run (if nothing does, remove it): {path}" for path in self.unclaimed]
         lines += [f"made from what has changed: {run}" for run in self.outdated]
         lines += [f"failed run: {path}" for path in self.failed]
-        lines += [f"put by for a run that is not recorded: {path}" for path in self.checkpoints]
+        lines += [f"checkpoint of a run that is not recorded: {path}" for path in self.checkpoints]
         lines += [f"index line {number} cannot be read" for number in self.unreadable_lines]
         lines += [f"repaired: {what}" for what in self.repaired]
         lines += [f"not repaired: {what}" for what in self.not_repaired]

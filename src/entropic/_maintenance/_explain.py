@@ -92,7 +92,8 @@ class Explanation:
         return "\n".join(map(one_line, lines))
 
     def __repr__(self) -> str:
-        return f"<Explanation: {str(self).partition(chr(10))[0]}>"
+        verdict, *reasons = str(self).splitlines()[: 1 + bool(self.reasons)]  # a hit by earlier code is one to look at
+        return f"<Explanation: {'; '.join([verdict, *map(str.strip, reasons)])}>"
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(str(self))}</pre>"

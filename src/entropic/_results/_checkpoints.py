@@ -13,19 +13,15 @@ import errno
 import json
 import os
 import time
-import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from .. import _log
 from .._fs import (
-    closer,
-    forks_held_off,
     group_rights,
     host_name,
     is_abandoned,
-    is_at,
     is_linked,
     make_shared_folder,
     own_entries,
@@ -34,17 +30,14 @@ from .._fs import (
     share_file,
     share_tree,
     sync,
-    try_lock,
-    unlock,
-    watch_forks,
 )
 from ._attempts import ATTEMPTS, FILES, KILLED, LOCK, NOTE, is_folder, now_text, read_attempts, read_checkpoint_note
+from ._checkpoint_lock import CheckpointLock
 from ._layout import Layout
 
 _DRAFT, _GONE = "new.", "gone."
 _LOOK_SECONDS = 0.05
 _SILENT_SECONDS = 5.0
-_AS_IT_IS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # it may come from a stranger
 _SIGN_BYTES = 160
 SPOILED = "spoiled"
 _UNLOCKED_DRAFT_SECONDS = 3600.0
@@ -118,15 +111,19 @@ class CheckpointArea:
             if verdict != "same":
                 continue
             try:
-                lock = _Lock.on(place / LOCK)
+                lock = CheckpointLock.on(place / LOCK)
             except OSError:
                 continue  # another user's, who does not share it
             if lock is None:
                 is_held = True
-            elif judge(read_checkpoint_note(place)) == "same" and _has_files(place) and _is_readable(place):
-                return Checkpoint(place, lock), False, None
-            else:
+                continue
+            try:
+                if judge(read_checkpoint_note(place)) == "same" and _has_files(place) and _is_readable(place):
+                    return Checkpoint(place, lock), False, None
+            except BaseException:
                 lock.release()
+                raise
+            lock.release()
         return None, is_held, of_other_code
 
     def _new(self, params_hash: str, note: Mapping[str, Any], of_other_code: Path | None) -> Checkpoint:
@@ -135,19 +132,24 @@ class CheckpointArea:
             make_shared_folder(draft / FILES)
             self._write(draft / NOTE, json.dumps(note))
             place = self._put_in_place(draft, params_hash)
+            return Checkpoint(place, lock, of_other_code)
         except BaseException:
+            lock.release()
             _discard(draft)
             raise
-        return Checkpoint(place, lock, of_other_code)
 
-    def _new_draft(self) -> tuple[Path, _Lock]:
+    def _new_draft(self) -> tuple[Path, CheckpointLock]:
         while True:
             draft = self._folder / f"{_DRAFT}{os.urandom(8).hex()}"
-            make_shared_folder(draft)
-            with contextlib.suppress(FileNotFoundError):
-                if (lock := _Lock.on(draft / LOCK)) is not None:
+            try:
+                make_shared_folder(draft)
+                if (lock := CheckpointLock.on(draft / LOCK)) is not None:
                     return draft, lock
-            # A cleaner came before we had locked it, and took us for dead.
+            except FileNotFoundError:
+                pass  # a cleaner came before we had locked it, and took us for dead
+            except BaseException:
+                _discard(draft)
+                raise
 
     def _write(self, path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
@@ -198,7 +200,7 @@ class Checkpoint:
 
     is_beside_another = False
 
-    def __init__(self, place: Path, lock: _Lock, of_other_code: Path | None = None) -> None:
+    def __init__(self, place: Path, lock: CheckpointLock, of_other_code: Path | None = None) -> None:
         self.place = place
         self.path = place / FILES
         self.of_other_code = of_other_code
@@ -280,47 +282,6 @@ class Checkpoint:
             os.close(descriptor)
 
 
-class _Lock:
-    """The lock on a place: freed at the latest with this object, or its process and the programs it has started."""
-
-    def __init__(self, descriptor: int) -> None:
-        self.descriptor = descriptor
-        self._close = closer(descriptor)
-        self._end = weakref.finalize(self, self._close)
-        watch_forks(self)
-
-    @classmethod
-    def on(cls, path: Path) -> _Lock | None:
-        """
-        Lock a file, which is made if it is missing; None if another has it locked, or its place is gone.
-
-        Raises:
-            OSError: It may not be opened, or cannot be locked.
-        """
-        with forks_held_off():  # or a child would keep the lock
-            try:
-                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _AS_IT_IS, 0o666)
-            except FileNotFoundError:
-                return None
-            lock = cls(descriptor)
-        share_file(descriptor, str(path.parent), os.fstat(descriptor).st_mode)
-        if try_lock(descriptor) and is_at(descriptor, str(path)):
-            return lock
-        lock.release()
-        return None
-
-    def after_fork(self) -> None:
-        """The lock is the parent's."""
-        self._end.detach()
-        self._close()
-
-    def release(self) -> None:
-        """Free it, also if a program that was started has the same open file."""
-        with contextlib.suppress(OSError):
-            unlock(self.descriptor)
-        self._end()
-
-
 def checkpoint_places(layout: Layout, params_hash: str | None = None) -> list[Path]:
     """All places of runs, by key and number; or those of one key."""
     if params_hash is not None:
@@ -341,7 +302,7 @@ def remove_checkpoint(place: Path) -> bool:
     Raises:
         OSError: It cannot be removed; it is whole.
     """
-    lock = _Lock.on(place / LOCK)
+    lock = CheckpointLock.on(place / LOCK)
     if lock is None:
         return not os.path.lexists(place)
     try:
@@ -376,10 +337,12 @@ def _remove_dead_draft(draft: Path) -> None:
         is_young = time.time() - draft.lstat().st_mtime < _UNLOCKED_DRAFT_SECONDS
         if is_young and not os.path.lexists(draft / LOCK):
             return
-        lock = _Lock.on(draft / LOCK)
+        lock = CheckpointLock.on(draft / LOCK)
         if lock is not None:  # held while we remove it, or its maker might lock it now
-            _discard(draft)
-            lock.release()
+            try:
+                _discard(draft)
+            finally:
+                lock.release()
 
 
 def _remove(place: Path) -> None:

@@ -177,7 +177,10 @@ def _someone_looks() -> bool:
 
 
 def _told(progress: SweepProgress) -> str:
-    return str(progress) if progress.seconds_left is None else f"{progress}, {duration(progress.seconds_left)} left"
+    """With the time left in front, since a narrow terminal cuts the end; without it once nothing is left."""
+    if progress.seconds_left is None or progress.answered == progress.total:
+        return str(progress)
+    return f"{duration(progress.seconds_left)} left, {progress}"
 
 
 def cached_text(cached: int, by_earlier_code: int) -> str:

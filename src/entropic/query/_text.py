@@ -241,7 +241,7 @@ class _Reader:
         self.refuse(f"{self._text[start]!r} cannot stand in a value", advice, start)
 
     def _refuse_nothing(self, name: str, start: int) -> NoReturn:
-        self.refuse(f"the value of {name!r} is missing", f'Write {name}="" for an empty text.', start)
+        self.refuse(f"the value of {name!r} is missing", f'An empty text is written as in {name}="".', start)
 
     def _quoted(self) -> str | None:
         """A text in quotes, if one comes next, and nothing is attached to its end but an operator."""
