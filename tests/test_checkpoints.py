@@ -905,8 +905,8 @@ def test_on_the_command_line(left: Store) -> None:
     assert all(row["path"] in listed for row in rows)
     assert [row["params"] for row in rows] == [{"n": 1}, {"n": 2}]
     assert "of 2 unrecorded runs" in counted
-    assert "what 1 unrecorded run put by" in asked
-    assert "what 2 unrecorded runs put by" in gone
+    assert "what 1 unrecorded run saved" in asked
+    assert "what 2 unrecorded runs saved" in gone
     assert "--checkpoints goes with filters" in wrong
     assert left.checkpoints() == []
 

@@ -279,9 +279,9 @@ def waiting_for_writers(program: str, pids: list[int]) -> None:
 
 
 def checkpoint_waited_for(place: str, seconds: float) -> None:
-    """What an interrupted run has put by is still locked, though nobody runs its key any more."""
+    """What an interrupted run has saved is still locked, though nobody runs its key any more."""
     _fs.logger.warning(
-        "Waiting, for %.0f s at most, for what an earlier attempt has put by at %s: something that it has left behind "
+        "Waiting, for %.0f s at most, for what an earlier attempt has saved at %s: something that it has left behind "
         "is still at work there, or the file server has not noticed yet that its host is lost",
         seconds,
         place,
@@ -289,9 +289,9 @@ def checkpoint_waited_for(place: str, seconds: float) -> None:
 
 
 def checkpoint_unreadable(place: str, path: str) -> None:
-    """What an interrupted run has put by cannot be read by us."""
+    """What an interrupted run has saved cannot be read by us."""
     _fs.logger.warning(
-        "What an earlier attempt has put by at %s is another user's, and cannot be read (%s); this run begins at the "
+        "What an earlier attempt has saved at %s is another user's, and cannot be read (%s); this run begins at the "
         "beginning. Its user carries on from it, or shares it by chmod -R g+rwX",
         place,
         path,
@@ -299,14 +299,14 @@ def checkpoint_unreadable(place: str, path: str) -> None:
 
 
 def checkpoint_held(place: str) -> None:
-    """What an interrupted run has put by is still in use, though nobody runs its key any more."""
+    """What an interrupted run has saved is still in use, though nobody runs its key any more."""
     _fs.logger.warning(
-        "What an earlier attempt has put by at %s is still in use, by a process that it has left behind or one that "
+        "What an earlier attempt has saved at %s is still in use, by a process that it has left behind or one that "
         "has lost its lock; this run begins at the beginning",
         place,
     )
 
 
 def checkpoint_kept(place: str, error: OSError) -> None:
-    """A run is recorded, and what it had put by cannot be removed."""
-    _fs.logger.warning("Kept what a recorded run had put by at %s: %s", place, error)
+    """A run is recorded, and what it had saved cannot be removed."""
+    _fs.logger.warning("Kept what a recorded run had saved at %s: %s", place, error)

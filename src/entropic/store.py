@@ -834,7 +834,7 @@ class Store:
 
     def checkpoints(self, where: Where | None = None) -> Sequence[CheckpointedRun]:
         """
-        List runs that have put something by in their ``checkpoint_dir`` and are not recorded, the longest unseen first.
+        List runs that have saved something in their ``checkpoint_dir`` and are not recorded, the longest unseen first.
 
         The next call carries on from there. What is given up is removed by ``remove()`` of what is listed, or by
         ``prune(checkpoints=True)``. Costs a look at each of their files.

@@ -1,4 +1,4 @@
-"""The subcommand that lists runs that were interrupted, and what they have put by."""
+"""The subcommand that lists runs that were interrupted, and what they have saved."""
 
 from __future__ import annotations
 

@@ -191,7 +191,7 @@ class _Leftovers(NamedTuple):
 
 
 _FAILED = _Leftovers("failed", "failed run", "left")
-_CHECKPOINTS = _Leftovers("checkpoints", "unrecorded run", "put by")
+_CHECKPOINTS = _Leftovers("checkpoints", "unrecorded run", "saved")
 
 
 def _prune_leftovers(

@@ -71,7 +71,7 @@ def run(
     Run any program, or find its recorded result.
 
     {name} in an argument stands for a parameter, {result_path} for the file (or folder) the program has to write,
-    {checkpoint_dir} for a folder that outlives kills, in which the next attempt finds what this one has put by; {{ and
+    {checkpoint_dir} for a folder that outlives kills, in which the next attempt finds what this one has saved; {{ and
     }} are braces. No shell is involved. Prints the path of the result, and nothing else, on standard output; what
     the program prints is shown on stderr, and kept beside the result in a file that ends in .output.txt.
 

@@ -82,7 +82,7 @@ def _place_of(store: Store) -> Path | object:
 
 
 def _checkpoint_rows(store: Store) -> list[tuple[str, str]]:
-    """What runs have put by that are not recorded, if any have."""
+    """What runs have saved that are not recorded, if any have."""
     found = store.checkpoints()
     size = _view.size_text(sum(one.size_bytes for one in found))
     return [("checkpoints", f"{size}, of {len(found)} unrecorded run{'' if len(found) == 1 else 's'}")] if found else []

@@ -180,7 +180,7 @@ def sweep(
     if only_plan:
         click.echo(one_line(str(plan_sweep(subject, given, workers or 1))))
         return
-    # A function that puts something by catches SIGTERM itself while it runs: it is not to be ended in the midst.
+    # A function that saves its state catches SIGTERM itself while it runs: it is not to be ended in the midst.
     hears_itself = subject.takes_checkpoint() and not isinstance(subject, ProgramPoints)
     _stop_on(signal.SIGHUP, *([] if hears_itself else [signal.SIGTERM]))
     ends: list[SweepProgress] = []

@@ -78,7 +78,7 @@ def interim_work(work: Callable[[], object] | None) -> None:
 
 def should_stop(margin_seconds: float = MARGIN_SECONDS) -> bool:
     """
-    Tell whether it is time for the run to put by what it has, and to stop: see `stop_here`.
+    Tell whether it is time for the run to save what it has, and to stop: see `stop_here`.
 
     It is, once SIGTERM or SIGUSR1 has come, and when less than *margin_seconds* are left, as `time_left` tells. Ask
     often: it costs some microseconds.
@@ -118,7 +118,7 @@ def stop_here(reason: str = "") -> NoReturn:
     """
     End the run that this is called in, without a result and without a failure; the next call carries on.
 
-    What was put by in ``checkpoint_dir`` stays. The caller gets a `RunStopped`, which ``except Exception`` does not
+    What was saved in ``checkpoint_dir`` stays. The caller gets a `RunStopped`, which ``except Exception`` does not
     catch. A script that does not catch it ends with its message, and exit status 75. A sweep begins no further points,
     waits for those under way, and raises one as well. A function that catches
     it and returns is not recorded all the same.

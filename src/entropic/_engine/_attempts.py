@@ -1,7 +1,7 @@
 """
-The attempts at one run: it carries on from what an earlier one has put by, which goes when the run is recorded.
+The attempts at one run: it carries on from what an earlier one has saved, which goes when the run is recorded.
 
-What is put by belongs to the key, to the code, and to what is asked for: an ordinary call, one more run of a point, or
+What is saved belongs to the key, to the code, and to what is asked for: an ordinary call, one more run of a point, or
 one of its numbered replicates. So an independent run never begins with the work of another one.
 """
 

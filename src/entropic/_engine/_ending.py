@@ -88,7 +88,7 @@ class Ending:
             EntropicError: In its place, where this says what is kept, and where.
         """
         if isinstance(error, RunStopped):
-            self._stage.discard()  # the run goes on another time, from what it has put by
+            self._stage.discard()  # the run goes on another time, from what it has saved
         elif self._is_finished(error):
             self._lose_nothing(error)
         elif self._keep_failed:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from . import _attempts
     from ._group import RunGroup
     from ._recorder import Recorder
-else:  # loaded by those who put something by
+else:  # loaded by those whose runs save their state
     _attempts = LateModule("entropic._engine._attempts")
 
 Metadata = Mapping[str, Any]

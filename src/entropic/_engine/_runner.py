@@ -23,7 +23,7 @@ CHECKPOINT_ARG = "checkpoint_dir"
 
 
 class RunnerWithCheckpoint(Protocol):
-    """A runner that puts something by, from which the next attempt carries on."""
+    """A runner that saves its state, from which the next attempt carries on."""
 
     def __call__(self, params: dict[str, Any], result_path: Path, /, *, checkpoint_dir: Path) -> object:
         """Run."""
@@ -48,9 +48,9 @@ class BoundRunner(Work):
             self.inputs = _origins.origins_of(sources) if sources else ()
             self._require_same_params()
             self.has_run = True
-            put_by = {} if self.checkpoint is None else {CHECKPOINT_ARG: self.checkpoint.path}
+            checkpoint_dir = {} if self.checkpoint is None else {CHECKPOINT_ARG: self.checkpoint.path}
             function: Callable[..., object] = self.function
-            self.returned = function(received(self._params), path, **put_by)
+            self.returned = function(received(self._params), path, **checkpoint_dir)
             self.has_ended = True
         returned, self.returned = self.returned, None
         return returned

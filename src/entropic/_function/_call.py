@@ -116,8 +116,8 @@ class Call(Work):
         if self._is_counted:
             cache.growth.notice(self._key.params)
             cache.misses.add_one()
-        put_by = None if self.checkpoint is None else self.checkpoint.path
-        args, kwargs = cache.binding.call_arguments(args, kwargs, result_path, put_by)
+        checkpoint_dir = None if self.checkpoint is None else self.checkpoint.path
+        args, kwargs = cache.binding.call_arguments(args, kwargs, result_path, checkpoint_dir)
         return cache.function(*args, **kwargs)
 
     def _left_out(self) -> set[str]:

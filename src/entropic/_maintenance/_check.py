@@ -58,7 +58,7 @@ class CheckReport:
             it. Remove it by hand once nothing runs.
         outdated: Results that agree with their records, but were made from runs that have changed since or are gone.
         failed: What failed runs left behind under ``keep_failed``.
-        checkpoints: What runs have put by that are not recorded, under way or interrupted.
+        checkpoints: What runs have saved that are not recorded, under way or interrupted.
         unreadable_lines: Numbers of index lines that cannot be read, counted from 1.
         repaired: What ``repair=True`` has mended, one sentence each.
         not_repaired: What it could not mend, likewise.

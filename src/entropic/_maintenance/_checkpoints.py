@@ -1,4 +1,4 @@
-"""What runs have put by that are not recorded yet: listed with its size, and removed on request."""
+"""What runs have saved that are not recorded yet: listed with its size, and removed on request."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from ._places import decoded_params, noted_moment, size_on_disk
 @dataclass(frozen=True)
 class CheckpointedRun:
     """
-    A run that has put something by in its ``checkpoint_dir``, and is not recorded yet.
+    A run that has saved something in its ``checkpoint_dir``, and is not recorded yet.
 
     Attributes:
         path: The folder.
@@ -90,7 +90,7 @@ CheckpointedRun.__module__ = "entropic.reports"
 
 
 def checkpoints(engine: RunCache, where: Where | None = None) -> list[CheckpointedRun]:
-    """Runs that have put something by, the longest unseen first; see `entropic.Store.checkpoints`."""
+    """Runs that have saved something, the longest unseen first; see `entropic.Store.checkpoints`."""
     found = [_read(place) for place in checkpoint_places(engine.staging.layout)]
     if where is not None:
         is_meant = predicate(where)
@@ -101,7 +101,7 @@ def checkpoints(engine: RunCache, where: Where | None = None) -> list[Checkpoint
 def prune_checkpoints(
     engine: RunCache, older_than_seconds: float | None, where: Where | None, *, preview: bool
 ) -> list[CheckpointedRun]:
-    """Remove what runs have put by, and return what that was; see `entropic.Store.prune`."""
+    """Remove what runs have saved, and return what that was; see `entropic.Store.prune`."""
     now = datetime.now(timezone.utc)
     found = [one for one in checkpoints(engine, where) if not one.is_in_use]
     if older_than_seconds is not None:

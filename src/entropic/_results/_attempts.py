@@ -1,5 +1,5 @@
 """
-What is noted of a run that puts something by: what it is of, and each attempt at it.
+What is noted of a run that saves its state: what it is of, and each attempt at it.
 
 An attempt notes its begin before it runs, and its end if it can. Of one that was killed, the last sign of life tells
 how long it lasted: a note of its own, or the newest change in its folder.
@@ -19,7 +19,7 @@ from typing import Any
 from .._fs import read_own_file
 
 NOTE, ATTEMPTS, LOCK, FILES = "note.json", "attempts.jsonl", "lock", "files"
-"""What lies in the place of a run; the files are what it puts by."""
+"""What lies in the place of a run; the files are what it saves."""
 
 KILLED = "killed, or the machine went down"
 _MOST_LOOKED_AT = 10_000

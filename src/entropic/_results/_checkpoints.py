@@ -1,5 +1,5 @@
 """
-What runs have put by, so that the next attempt carries on: a place for each, with a note of what it is of.
+What runs have saved, so that the next attempt carries on: a place for each, with a note of what it is of.
 
 A place appears whole, by a renaming, and goes by one: what is half made or half removed is never taken for one. It is
 locked by the attempt that uses it, and by the programs which that has started, so no two ever write to one. The system
@@ -244,7 +244,7 @@ class Checkpoint:
             share_tree(str(self.place), rights)
 
     def spoil(self) -> None:
-        """Have no attempt carry on from here: what was put by is of what was changed while the run went on."""
+        """Have no attempt carry on from here: what was saved is of what was changed while the run went on."""
         note = {**read_checkpoint_note(self.place), "purpose": SPOILED}
         with contextlib.suppress(OSError), replacing(self.place / NOTE) as draft:
             Path(draft).write_text(json.dumps(note), encoding="utf-8")

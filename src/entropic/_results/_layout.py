@@ -23,7 +23,7 @@ What lies in a results folder: every name below ``.entropic`` is drawn here, and
         ├── locks/<hash>.lock                      the same where bytes cannot be locked; says who holds it
         ├── failed/<stem>_<random>/                what was written by a run that could not be recorded, and why:
         │                                          failure.json, traceback.txt
-        ├── checkpoints-v1/<hash>/<number>/        what a run has put by, for the next attempt, in files/; beside it
+        ├── checkpoints-v1/<hash>/<number>/        what a run has saved, for the next attempt, in files/; beside it
         │                                          note.json, attempts.jsonl, and a lock that the attempt holds
         ├── checkpoints-v1/new.<random>/           the same, before it is whole
         ├── checkpoints-v1/gone.<random>/          the same, while it is removed
@@ -44,7 +44,7 @@ All of it lies here itself. A link in the place of one of these folders was put 
 cleaners to follow: it is refused before a run, and never followed to remove something.
 
 Cleaners remove what is dead only: a session, task, lock or draft that no process holds, and the staging folders of such
-a session. What runs have put by goes when they are recorded. All else is removed on request.
+a session. What runs have saved goes when they are recorded. All else is removed on request.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Layout:
         keys: The file whose bytes are locked.
         locks: The folder of lock files.
         failed: The folder of runs that are kept for a look.
-        checkpoints: The folder of what runs have put by.
+        checkpoints: The folder of what runs have saved.
         tasks: The folder of what the batches of sweeps have in common.
         patches: The folder of what was not committed.
         environments: The folder of what was installed.

@@ -147,7 +147,7 @@ class Subject(Protocol):
         ...
 
     def takes_checkpoint(self) -> bool:
-        """Whether its runs put something by, and are asked to stop before they are killed."""
+        """Whether its runs save their state, and are asked to stop before they are killed."""
         ...
 
     def keep_failure(self, key: Any, failure: Failure, reason: str, attempts: int, since: str) -> None:

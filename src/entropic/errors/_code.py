@@ -158,13 +158,13 @@ class StaleCheckpointWarning(Declared, UserWarning):
     """
     A run begins at the beginning, because its code has changed since an earlier attempt was interrupted.
 
-    What that attempt has put by is kept until it is pruned, and is taken again by the code that it is of.
+    What that attempt has saved is kept until it is pruned, and is taken again by the code that it is of.
 
     Attributes:
         function: The function.
         changes: What of its code has changed, if that is known.
         began_at: When the earlier attempt began.
-        path: Where what it has put by is kept.
+        path: Where what it has saved is kept.
     """
 
     function: str
@@ -173,7 +173,7 @@ class StaleCheckpointWarning(Declared, UserWarning):
     path: str
     _template = (
         "The code of {function} has changed since {_when}, when a run of these parameters began that was interrupted"
-        "{_changes}. This run begins at the beginning. What was put by is kept at {path!r} until it is pruned; the "
+        "{_changes}. This run begins at the beginning. What was saved is kept at {path!r} until it is pruned; the "
         "former code would carry on from it."
     )
 
