@@ -938,8 +938,8 @@ class Store:
             preview: Remove nothing; only tell.
 
         Returns:
-            The runs given up, oldest first; with *failed* the failed ones, with *checkpoints* those that had put
-            something by, with *notes* the files.
+            The runs given up, oldest first; with *failed* the failed ones, with *checkpoints* those that had saved
+            something, with *notes* the files.
 
         Raises:
             ValueError: An unknown order, or *by* value without *max_size_bytes*, or a limit that failed runs or notes
