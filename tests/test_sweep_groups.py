@@ -334,6 +334,20 @@ def test_a_failed_run_costs_those_before_it_nothing(store: Store, executor: Thre
     assert recorded(store) == [n for n in range(20) if n != 9]
 
 
+def test_an_alarm_goes_off_after_a_call_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed, called = threading.Event(), threading.Event()
+    monkeypatch.setattr(threading, "excepthook", lambda told: failed.set())
+    alarm = _alarm.Alarm()
+
+    def fail() -> None:
+        raise OSError("no such luck")
+
+    alarm.set(time.monotonic(), fail)
+    assert failed.wait(60)
+    alarm.set(time.monotonic(), called.set)
+    assert called.wait(60)
+
+
 def fork_once(params: dict[str, Any], result_path: Path) -> None:
     """Forks a child that looks at the store, and ends."""
     child = os.fork()

@@ -51,6 +51,13 @@ class Alarm:
             self._due, self._call = math.inf, None
 
     def _watch(self) -> None:
+        try:
+            self._look()
+        except BaseException:
+            self._is_watched = False
+            raise
+
+    def _look(self) -> None:
         looks = 0
         while looks < _LINGER_LOOKS or not self._ends():
             time.sleep(max(min(self._due - monotonic(), LEAST_SECONDS), 0.0))

@@ -127,9 +127,8 @@ class LineWriter(Generic[T]):
 
         def change(lock: WriteLock) -> int:
             content = self._content_to_write(lock)
-            with (
-                self.reader.lock
-            ):  # of this content, by its bytes: what it finds out of tables of offsets is used again
+            # Of this content, by its bytes: what it finds out of tables of offsets is used again.
+            with self.reader.lock:
                 doomed = self._doomed_in(content, lock.descriptor, keys, unwanted)
             self._remove_from(lock, content, doomed)
             return len(doomed)
@@ -277,7 +276,8 @@ class LineWriter(Generic[T]):
         def change(lock: WriteLock) -> None:
             content = self._content_to_write(lock)
             self.reader.distrust()
-            place, doomed = own.place_at_end(content, lock.descriptor), own.places(content, lock.descriptor)
+            with self.reader.lock:
+                place, doomed = own.place_at_end(content, lock.descriptor), own.places(content, lock.descriptor)
             if place is not None:
                 cut_off(lock, place)
             elif isinstance(content, LinesContent) and content.can_blank_out(lock.descriptor, doomed):
