@@ -373,15 +373,18 @@ def ends(pid: str) -> bool:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL, signal.SIGQUIT])
 def test_no_solver_is_left_behind(number: int) -> None:
     """However the caller ends, the program ends, and what it has started in turn."""
-    script = 'sleep 600 & echo $! > child; echo $$ > pid; wait; echo > "$1"'
-    started = subprocess.Popen([*RUN, script, "sh", "{result_path}"], stderr=subprocess.DEVNULL)
-    child, pid = wait_for("child"), wait_for("pid")
+    script = 'sleep 600 & echo $! > child; echo $$ > pid; echo begun; wait; echo > "$1"'
+    shown = [word for word in RUN if word != "-q"]
+    with subprocess.Popen([*shown, script, "sh", "{result_path}"], stderr=subprocess.PIPE, text=True) as started:
+        assert started.stderr is not None
+        assert "begun\n" in iter(started.stderr.readline, "")  # what ends the program knows of it by then
+        child, pid = wait_for("child"), wait_for("pid")
 
-    started.send_signal(number)
-    started.wait(120)
+        started.send_signal(number)
+        started.wait(120)
 
-    assert ends(child)
-    assert ends(pid)
+        assert ends(child)
+        assert ends(pid)
 
 
 def test_a_stopped_solver_is_ended_as_well() -> None:
