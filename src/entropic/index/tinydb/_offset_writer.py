@@ -35,19 +35,19 @@ def save(index: IndexFile, files: Sequence[OffsetFile], added: array[int], end: 
     begin = kept[-1].header.end if kept else index.start
     count = len(added) + sum(one.header.size for one in merged)
     header = Header(os.urandom(SEED_BYTES), index.identity(), begin, end, count, index.mark(end))
-    place, *others = sorted(index.places(), key=index.places()[rank].__ne__)
+    places = index.places()
     if rank > 0:  # now and then only: the folder may be a large one
         with contextlib.suppress(OSError):  # whoever may write in it need not be able to list it
-            for one in (place, *others):
+            for one in places:
                 remove_drafts(one)
     with contextlib.suppress(OSError):
-        with replacing(place, like=index.descriptor) as draft, open(draft, "wb") as file:
+        with replacing(places[rank], like=index.descriptor) as draft, open(draft, "wb") as file:
             file.write(header.text())
             file.writelines(_blocks(header.seed, _merged(merged, added, count)))
-        for one in set(others).difference(table.place for table in kept):
+        for one in set(places).difference([places[rank]], (table.place for table in kept)):
             with contextlib.suppress(OSError):  # it is passed over as well where it cannot be removed
                 os.unlink(one)
-        return [*kept, OffsetFile(place, rank)]
+        return [*kept, OffsetFile(places[rank], rank)]
     return None
 
 
